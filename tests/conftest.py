@@ -19,7 +19,8 @@ import httpx
 import pytest
 from hypothesis import settings
 from tests.forks import Program
-from tests.ports import free_port
+from tests.ports import free_port, is_free
+from tests.waiting import until
 
 if os.environ.get("CI"):  # what fails there must fail here, too
     settings.register_profile("ci", derandomize=True)
@@ -130,6 +131,7 @@ class RunningServer:
 
     def restart(self) -> None:
         """Start it again, on the same port and the same database."""
+        until(lambda: is_free(int(str(self.settings["port"]))), "its port is not given back")
         self.process = self._started()
 
     def client(self) -> httpx.Client:

@@ -19,10 +19,16 @@ def free_port() -> int:
     clients = int(given.read_text().split()[0]) if given.exists() else CLIENTS
     while True:
         port = SystemRandom().randrange(FIRST, max(clients, FIRST + 1_000))
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
+
+
+def is_free(port: int) -> bool:
+    """Say whether nobody listens on a port: processes that were killed do until they are gone."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

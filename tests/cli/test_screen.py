@@ -58,7 +58,12 @@ def test_lines_and_cells_stay_one_line(capsys: pytest.CaptureFixture[str]) -> No
 def test_no_view_of_a_run_lets_text_act(operator: Any, new_name: Callable[[], str]) -> None:
     """A hostile message and label are shown as what they are, and are exact in JSON."""
     name, text = new_name(), shlex.quote(HOSTILE)
-    assert operator(f"run create {name} lr 1 --label {shlex.quote('of=' + HOSTILE)}").code == 0
+    assert (
+        operator(
+            f"run create {name} lr 1 --label {shlex.quote('of=' + HOSTILE)} --label only={name}"
+        ).code
+        == 0
+    )
     assert operator(f"run change {name} lr 0.5 --at 10 -m {text}").code == 0
     assert operator(f"run finish {name} --end 20").code == 0
     for view in ("history", "show", "plan", "explain 15"):
@@ -66,7 +71,9 @@ def test_no_view_of_a_run_lets_text_act(operator: Any, new_name: Callable[[], st
         ran = operator(f"run {command} {name} {step}")
         assert SHOWN in ran.out, view
         assert not ACTS.search(ran.out), view
-    [listed] = [row for row in operator("run list").out.splitlines() if row.startswith(name)]
+    [listed] = [
+        row for row in operator(f"run list -l only={name}").out.splitlines() if row.startswith(name)
+    ]
     assert f"of={SHOWN}" in listed
     watched = operator(f"run watch {name} --after 0").out
     assert r"– \x1b[31mred\x1b[0m foo\u202e" in watched

@@ -10,7 +10,7 @@ import pytest
 from rheostat.server.runs.revision import RevisionKind
 from rheostat.server.store.operations import limiting, revise, stop, taking_back
 from rheostat.server.store.operations.limiting import Use
-from rheostat.server.store.revisions import Deed, Revisions
+from rheostat.server.store.revisions import Contribution, Revisions
 
 deeds = Revisions.deeds
 
@@ -18,7 +18,7 @@ deeds = Revisions.deeds
 def counted_before_the_lock(patch: pytest.MonkeyPatch) -> None:
     """Count what was done before others that ask at the same time were through."""
 
-    def earlier(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+    def earlier(revisions: Revisions, *asked: Any, **rest: Any) -> list[Contribution]:
         return deeds(revisions, *asked, **rest)[:-1]
 
     patch.setattr(Revisions, "deeds", earlier)
@@ -32,7 +32,7 @@ def cancelled_were_nothing(patch: pytest.MonkeyPatch) -> None:
 def rewound_were_nothing(patch: pytest.MonkeyPatch) -> None:
     """Count what was done in the newest generation alone."""
 
-    def newest(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+    def newest(revisions: Revisions, *asked: Any, **rest: Any) -> list[Contribution]:
         done = deeds(revisions, *asked, **rest)
         last = max((deed.generation for deed in done), default=0)
         return [deed for deed in done if deed.generation == last > 1 or last == 1]
@@ -48,7 +48,7 @@ def words_were_nothing(patch: pytest.MonkeyPatch) -> None:
 def taken_back_counts(patch: pytest.MonkeyPatch) -> None:
     """Count what takes back."""
 
-    def all_count(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+    def all_count(revisions: Revisions, *asked: Any, **rest: Any) -> list[Contribution]:
         done = deeds(revisions, *asked, **rest)
         return [deed._replace(takes_back=False) for deed in done]
 
@@ -56,7 +56,7 @@ def taken_back_counts(patch: pytest.MonkeyPatch) -> None:
 
 
 def _only(patch: pytest.MonkeyPatch, counts: Any) -> None:
-    def some(revisions: Revisions, *asked: Any, **rest: Any) -> list[Deed]:
+    def some(revisions: Revisions, *asked: Any, **rest: Any) -> list[Contribution]:
         return [deed for deed in deeds(revisions, *asked, **rest) if counts(deed)]
 
     patch.setattr(Revisions, "deeds", some)
