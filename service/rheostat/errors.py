@@ -61,7 +61,7 @@ Every failure that Rheostat reports, as one tree.
 
 Each class of ``Refused`` has a stable ``code`` (the last part of the problem's ``type``) and one
 HTTP ``status``. The service raises these classes, and the client raises the same ones again.
-This module is a leaf: it imports the standard library alone.
+This module imports nothing but the standard library, and `rheostat.visible`, which does the same.
 """
 
 from __future__ import annotations
