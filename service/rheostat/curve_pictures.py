@@ -39,6 +39,7 @@ from rheostat.curve_files import Annotations, Mark
 from rheostat.errors import FieldError, TooLarge
 from rheostat.limits import LARGE_UNITS, MAX_PANELS, MAX_PICTURE_POINTS
 from rheostat.schedules.thin import thin
+from rheostat.visible import shortened
 
 Floats = NDArray[np.float64]
 Steps = NDArray[np.int64]
@@ -277,8 +278,7 @@ def _label(axes: Axes, marks: list[Mark], left: float, right: float) -> None:
     for step, at_once in groupby(sorted(marks, key=_step), key=_step):
         labels = [mark.label for mark in at_once]
         names = ", ".join(labels) if len(labels) < 4 else f"{labels[0]} … {labels[-1]}"
-        text = _drawable(names)
-        text = text if len(text) <= LABEL else text[: LABEL - 1] + "…"
+        text = shortened(_drawable(names), LABEL)
         width = _width(text, right - left)
         flip = step + width > right
         begin = step - width if flip else step

@@ -23,9 +23,14 @@ def visible(text: str, most: int | None = None) -> str:
 
     With ``most``, a text of more characters is cut there, and ends with an ellipsis.
     """
-    if most is not None and len(text) > most:
-        text = text[: most - 1] + CUT
+    if most is not None:
+        text = shortened(text, most)
     return UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text of at most so many characters: one that was cut ends with an ellipsis."""
+    return text if len(text) <= most else text[: most - 1] + CUT
 
 
 def visible_lines(text: str) -> str:

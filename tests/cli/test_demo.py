@@ -9,13 +9,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import pytest
+from tests import waiting
 
 from rheostat import Client, Run, scale
 from rheostat.cli.commands.demo import Demo
@@ -170,13 +172,7 @@ def page(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate(timeout=60)
 
 
-def until(met: Callable[[], object]) -> None:
-    """Wait for a condition, for two minutes at most."""
-    for _ in range(1200):
-        if met():
-            return
-        time.sleep(0.1)
-    raise TimeoutError
+until = partial(waiting.until, within=120)
 
 
 @pytest.mark.long

@@ -6,13 +6,14 @@ import http.client
 import json
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import waiting
 from uvicorn import Config, Server
 
 from rheostat.server.app import create_app
@@ -23,12 +24,7 @@ ENDED = 'rheostat_connections_ended_total{reason="%s"}'
 """Name of the figure that counts the connections ended for a reason."""
 
 
-def until(what: Callable[[], Any], seconds: float = 20) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
+until = partial(waiting.until, within=20)
 
 
 class Answer:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
+from tests import waiting
 
 from rheostat.limits import LEAST_AGAIN
 
@@ -41,12 +41,7 @@ def told(http: httpx.Client, run: str, **params: Any) -> dict[str, Any]:
     return dict(answer.raise_for_status().json())
 
 
-def until(what: Callable[[], bool], within: float = 30) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + within
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+until = partial(waiting.until, within=30)
 
 
 def test_a_run_shows_who_trains(http: httpx.Client, new_name: Any) -> None:

@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from rheostat.visible import shortened
+
 MOST: Final = 16_384
 """Bytes of the JSON of an answer, at most."""
 
@@ -86,7 +88,7 @@ def _visible(value: Any) -> Any:
 
 def _shortened(value: Any, size: Size) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= size.text else value[: size.text - 1] + "…"
+        return shortened(value, size.text)
     if isinstance(value, dict):
         # an object of ours has few members: more are names of somebody's
         first = [*value.items()][: max(size.items, 32)]

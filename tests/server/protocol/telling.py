@@ -14,6 +14,14 @@ Story = Callable[[Checker, Run], None]
 Tell = Callable[[Story], None]
 
 
+def assert_caught(plant: Plant, story: Story, tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the check find no fault with a history, and find one with the bug planted."""
+    tell(story)
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        tell(story)
+
+
 def plants_in(module: ModuleType) -> set[Plant]:
     """Return the planted bugs of a module."""
     return {

@@ -8,7 +8,7 @@ import pytest
 from tests.server.protocol import plants
 from tests.server.protocol.checker import BODY, Checker
 from tests.server.protocol.state import GAP, Run
-from tests.server.protocol.telling import Plant, Story, Tell, plants_in
+from tests.server.protocol.telling import Plant, Story, Tell, assert_caught, plants_in
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 BOTH = {**HALVE, "wd": {"kind": "constant", "value": 4.0}}
@@ -267,10 +267,7 @@ def test_a_planted_bug_is_caught(
     plant: Plant, story: Story, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P1 to P7: the check finds no fault with a history, and finds one once the bug is planted."""
-    tell(story)
-    plant(monkeypatch)
-    with pytest.raises(AssertionError):
-        tell(story)
+    assert_caught(plant, story, tell, monkeypatch)
 
 
 def test_every_bug_is_planted() -> None:

@@ -10,7 +10,7 @@ import pytest
 from tests.server.protocol import plants_of_control as plants
 from tests.server.protocol.checker import Checker
 from tests.server.protocol.state import Run
-from tests.server.protocol.telling import Plant, Story, Tell, plants_in
+from tests.server.protocol.telling import Plant, Story, Tell, assert_caught, plants_in
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 PLATEAU: dict[str, Any] = {
@@ -227,10 +227,7 @@ def test_a_planted_bug_is_caught(
     plant: Plant, story: Story, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P2, P4, P11: the check finds no fault with a history, and finds one with the bug planted."""
-    tell(story)
-    plant(monkeypatch)
-    with pytest.raises(AssertionError):
-        tell(story)
+    assert_caught(plant, story, tell, monkeypatch)
 
 
 def test_every_bug_is_planted() -> None:

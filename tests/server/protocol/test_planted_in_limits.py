@@ -12,7 +12,7 @@ from tests.server.protocol.agents import Agent, LimitedReplicas
 from tests.server.protocol.checker import Checker
 from tests.server.protocol.limiting import COUNT, DISTANCE
 from tests.server.protocol.state import Run
-from tests.server.protocol.telling import Plant, Story, Tell, plants_in
+from tests.server.protocol.telling import Plant, Story, Tell, assert_caught, plants_in
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 
@@ -135,10 +135,7 @@ def test_a_planted_bug_is_caught(
     plant: Plant, story: Story, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P7: the check finds no fault with a history, and finds one with the bug planted."""
-    tell(story)
-    plant(monkeypatch)
-    with pytest.raises(AssertionError):
-        tell(story)
+    assert_caught(plant, story, tell, monkeypatch)
 
 
 def test_every_bug_is_planted() -> None:

@@ -11,7 +11,7 @@ from tests.server.protocol import plants_of_proof as plants
 from tests.server.protocol.applying import Listing
 from tests.server.protocol.checker import Checker
 from tests.server.protocol.state import Run
-from tests.server.protocol.telling import Plant, Story, Tell, plants_in
+from tests.server.protocol.telling import Plant, Story, Tell, assert_caught, plants_in
 
 HALVE = {"lr": {"edit": "scale", "factor": 0.5}}
 BOTH: dict[str, Any] = {"lr": "f64", "wd": "f64"}
@@ -92,10 +92,7 @@ def test_a_planted_bug_is_caught(
     plant: Plant, story: Story, tell: Tell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """P12: the check finds no fault with a history, and finds one with the bug planted."""
-    tell(story)
-    plant(monkeypatch)
-    with pytest.raises(AssertionError):
-        tell(story)
+    assert_caught(plant, story, tell, monkeypatch)
 
 
 def test_every_bug_is_planted() -> None:

@@ -16,6 +16,7 @@ from typing import Any, cast
 import orjson
 
 from rheostat import wire
+from rheostat.visible import shortened
 
 LONGEST, LONGEST_DETAIL, LABELS = 1_000, 300, 16
 """Characters of an author's message, and of any other text, in a message; and labels of a run."""
@@ -96,7 +97,7 @@ def message(notice: Notice) -> wire.HookMessage:
             "revision": said.get("revision"),
             "effective": said.get("effective"),
             "author": said.get("author"),
-            "message": _cut(said.get("message") or "", LONGEST),
+            "message": shortened(said.get("message") or "", LONGEST),
             "details": dict(said.get("details", {})),
             "link": None,
         },
@@ -178,12 +179,8 @@ def _plain(value: object) -> str:
 
 def _labels(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for key, value in labels.items():
-        yield key, _cut(value, LONGEST_DETAIL)
+        yield key, shortened(value, LONGEST_DETAIL)
 
 
 def _short(value: Any) -> Any:
-    return _cut(value, LONGEST_DETAIL) if isinstance(value, str) else value
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return shortened(value, LONGEST_DETAIL) if isinstance(value, str) else value

@@ -179,12 +179,12 @@ def role_needed(endpoint: Callable[..., Any]) -> Role | None:
 
 
 async def admit(
-    request: Request, role: Role | None, is_left: Callable[[Caller], bool] = lambda _: False
+    request: Request, role: Role | None, leaves: Callable[[Caller], bool] = lambda _: False
 ) -> None:
     """
     Let a request in, and note who sends it; raise `Unauthenticated` or `Forbidden`.
 
-    ``is_left`` says whether a caller with a limit may do as their role may: else they may propose.
+    ``leaves`` says whether a caller with a limit may do as their role may: else they may propose.
     """
     if role is None:
         return
@@ -194,7 +194,7 @@ async def admit(
     acting.set(Acting(caller.runs, share, token=caller.name, limit=caller.limit))
     if caller.by_session and request.method not in READS:
         require_own_page(request.headers)
-    if not (is_left(caller) and caller.role.covers(role)):
+    if not (leaves(caller) and caller.role.covers(role)):
         require(request, role)
 
 

@@ -115,6 +115,11 @@ class Edit(BaseModel):
         hints = get_type_hints(cls, include_extras=True)
         return frozenset(name for name, hint in hints.items() if Count in {hint, *get_args(hint)})
 
+    @classmethod
+    def called(cls) -> str:
+        """Return what it is called in requests."""
+        return str(get_args(cls.model_fields["edit"].annotation)[0])
+
     def laid_out(self, total: int, field: str) -> Self:  # noqa: ARG002 - most have no definition
         """Return the edit with the words of its definition laid out for a total."""
         return self

@@ -172,12 +172,14 @@ def _reach(name: str, way: str, to: Extreme) -> str:
 
 
 def _jump(name: str, limit: float, step: int, old: float, new: float) -> Iterator[FieldError]:
-    ratio = factor(old, new)
-    if ratio > limit * (1 + SLACK):
-        message = (
-            f"{name} would jump from {old!r} to {new!r} at step {step}, by more than ×{limit!r}"
-        )
-        yield FieldError(f"changes.{name}", message, new, f"a jump of at most ×{limit!r}")
+    if factor(old, new) > limit * (1 + SLACK):
+        yield too_far(name, repr(limit), step, old, new)
+
+
+def too_far(name: str, limit: str, step: int, old: float, new: float) -> FieldError:
+    """Return what is wrong with a jump that is by more than a factor, as that is written."""
+    message = f"{name} would jump from {old!r} to {new!r} at step {step}, by more than ×{limit}"
+    return FieldError(f"changes.{name}", message, new, f"a jump of at most ×{limit}")
 
 
 def factor(old: float, new: float) -> float:
@@ -211,6 +213,17 @@ class Effort:
         """Take so much of it; return whether there was enough."""
         self._left -= work
         return self._left >= 0
+
+
+def weight_of(name: str, start: int, stop: int, *lines: Timelines) -> int:
+    """Return how many light definitions a parameter's pieces, and what they follow, are there."""
+    count = sum(
+        nodes(piece.definition)
+        for line in lines
+        for other in line.sources(name)
+        for piece in line[other].between(start, stop)
+    )
+    return -(-count // LIGHT)
 
 
 def above(
@@ -250,7 +263,8 @@ class _Search:
             if -rating <= self._most:
                 break
             short = stop - start < SHORT
-            if not self._effort.spend(self._weight(start, stop) * (LOOK if short else 2)):
+            weight = weight_of(self._name, start, stop, self._timelines)
+            if not self._effort.spend(weight * (LOOK if short else 2)):
                 return self._found() or Extreme(-self._sign * rating, None)
             if short:
                 self._look_at(np.arange(start, stop + 1))
@@ -267,15 +281,6 @@ class _Search:
         """Return how far a part may go, as what is least for the worst, and where it lies."""
         bounds = self._timelines.bounds(start, stop)[self._name]
         return -(bounds.max if self._sign > 0 else -bounds.min), start, stop
-
-    def _weight(self, start: int, stop: int) -> int:
-        """Return how many light definitions the pieces of a part, and what they follow, are."""
-        count = sum(
-            nodes(piece.definition)
-            for other in self._timelines.sources(self._name)
-            for piece in self._timelines[other].between(start, stop)
-        )
-        return -(-count // LIGHT)
 
     def _look_at(self, steps: np.ndarray) -> None:
         values = self._sign * self._timelines.evaluate(steps)[self._name]

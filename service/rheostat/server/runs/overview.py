@@ -31,6 +31,11 @@ AT_ONCE = 2**16
 """Steps that are computed at a time: what is computed on the way takes no more memory."""
 
 
+def of_four_digits(values: Iterable[float]) -> list[float]:
+    """Return values with the four digits that a small picture, or a glance, can show."""
+    return [float(f"{value:.4g}") for value in values]
+
+
 class Span(NamedTuple):
     """From ``start`` to ``stop``, timelines are in force."""
 

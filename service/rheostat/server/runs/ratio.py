@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike
 
 from rheostat.errors import FieldError
 from rheostat.limits import MAX_STEP
-from rheostat.server.runs.guards import LIGHT, LOOK, SHORT, SLACK, Effort, factor
-from rheostat.server.runs.timeline import Timelines, Values, nodes
+from rheostat.server.runs.guards import LOOK, SHORT, SLACK, Effort, factor, too_far, weight_of
+from rheostat.server.runs.timeline import Timelines, Values
 
 
 def beyond_ratio(ratio: float, before: Timelines, after: Timelines, step: int) -> FieldError | None:
@@ -41,21 +41,14 @@ def _jumps(
     most = ratio * (1 + SLACK)
     old, new = before.value(name, step), after.value(name, step)
     if factor(old, new) > most:
-        yield _jump(name, ratio, step, old, new)
+        yield too_far(name, f"{ratio:.17g}", step, old, new)
     for seam in after.boundaries(name, step):
         old, new = after.value(name, seam - 1), after.value(name, seam)
         jump = factor(old, new)
         if jump > most:
             planned = factor(before.value(name, seam - 1), before.value(name, seam))
             if jump > planned * (1 + SLACK):
-                yield _jump(name, ratio, seam, old, new)
-
-
-def _jump(name: str, ratio: float, step: int, old: float, new: float) -> FieldError:
-    message = (
-        f"{name} would jump from {old!r} to {new!r} at step {step}, by more than ×{ratio:.17g}"
-    )
-    return FieldError(f"changes.{name}", message, new, f"a jump of at most ×{ratio:.17g}")
+                yield too_far(name, f"{ratio:.17g}", seam, old, new)
 
 
 class _Rise:
@@ -82,9 +75,10 @@ class _Rise:
             highest = self._after.bounds(start, stop)[self._name].max
             least = self._before.bounds(start, stop)[self._name].min
             short = stop - start < SHORT
+            weight = weight_of(self._name, start, stop, self._before, self._after)
             if highest <= self._bound(max(greatest, least)):
                 greatest = max(greatest, self._before.value(self._name, start))
-            elif not self._effort.spend(self._weight(start, stop) * (LOOK if short else 2)):
+            elif not self._effort.spend(weight * (LOOK if short else 2)):
                 yield self._refusal("may", highest, greatest)
                 return
             elif short:
@@ -119,16 +113,6 @@ class _Rise:
         with np.errstate(over="ignore"):  # what is beyond all values bounds nothing
             most = np.where(planned >= 0, planned * self._ratio, planned / self._ratio)
             return most + np.abs(most) * SLACK
-
-    def _weight(self, start: int, stop: int) -> int:
-        """Return how many light definitions the pieces of a part, and what they follow, are."""
-        count = sum(
-            nodes(piece.definition)
-            for each in (self._before, self._after)
-            for other in each.sources(self._name)
-            for piece in each[other].between(start, stop)
-        )
-        return -(-count // LIGHT)
 
     def _refusal(self, will: str, value: float, greatest: float) -> FieldError:
         message = (

@@ -17,7 +17,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, get_args
+from typing import Any, Final
 
 from rheostat import wire
 from rheostat.errors import FieldError, Invalid
@@ -50,9 +50,7 @@ COUNTED: Final[tuple[wire.ProposalKind, ...]] = ("change", "stop", "signal")
 FREE: Final[tuple[wire.ProposalKind, ...]] = ("pause", "resume", "cancel")
 """Acts that count as none: holding a run, and taking back what is one's own."""
 
-EDIT_NAMES: Final[tuple[str, ...]] = tuple(
-    get_args(each.model_fields["edit"].annotation)[0] for each in EDITS
-)
+EDIT_NAMES: Final = tuple(each.called() for each in EDITS)
 """What edits are called; a definition that takes the place of what was in force is `replace`."""
 
 

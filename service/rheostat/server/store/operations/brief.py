@@ -7,7 +7,7 @@ the metric the reports beside them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from typing import Any, Final, NamedTuple
@@ -22,7 +22,7 @@ from rheostat.server.runs.control.armed import Armed
 from rheostat.server.runs.control.places import Stretch, stretches
 from rheostat.server.runs.crowd import Crowd
 from rheostat.server.runs.lineage import Lineage
-from rheostat.server.runs.overview import restricted
+from rheostat.server.runs.overview import of_four_digits, restricted
 from rheostat.server.runs.presence import Roster
 from rheostat.server.runs.revision import FOLDING, Revision
 from rheostat.server.runs.revision_state import Fates
@@ -33,6 +33,7 @@ from rheostat.server.store.operations.plan import Drawn, draw, horizon
 from rheostat.server.store.operations.show import declared, state
 from rheostat.server.store.operations.workers import crowd_of
 from rheostat.server.store.records import Records, RunRecord
+from rheostat.visible import shortened
 
 MOST_BYTES: Final = 4_096
 """Bytes of a brief's JSON, at most."""
@@ -106,7 +107,7 @@ def _whole(
             {
                 "name": name,
                 "value": float(values[name][0]),
-                "ahead": [] if drawn is None else _of_four_digits(drawn.values[name]),
+                "ahead": [] if drawn is None else of_four_digits(drawn.values[name]),
                 "text": said["describe"].get(name, {}).get("text") or "",
                 "guard": run.spec.guards[name].to_json() if name in run.spec.guards else None,
             }
@@ -115,7 +116,7 @@ def _whole(
         "more_parameters": len(run.spec.names) - len(names),
         "metric": metric,
         "newest": _last(records, run, metric, line, (-1, MAX_STEP)),
-        "changes": list(_changes(records, run, lineage, crowd, metric)),
+        "changes": list(_changes(records, run, lineage, crowd, metric, line)),
         "workers": _sentence(crowd),
         "proposals": records.proposals.open_numbers(run.id, 0)[0],
         "attention": [each["message"] for each in attention(records, run, lineage, armed)],
@@ -134,10 +135,6 @@ def _ahead(
     stop = horizon(run, settled, settled, [restricted(last, names)])
     parts = lineage.owners(run.generation, settled, max(stop, settled + run.spec.resolution))
     return draw(records, run, parts, POINTS, names, LOOKED_AT)
-
-
-def _of_four_digits(values: Iterable[float]) -> list[float]:
-    return [float(f"{value:.4g}") for value in values]
 
 
 def _metric(records: Records, run: RunRecord, armed: Sequence[Armed]) -> str | None:
@@ -165,13 +162,17 @@ def _last(
 
 
 def _changes(
-    records: Records, run: RunRecord, lineage: Lineage, crowd: Crowd, metric: str | None
+    records: Records,
+    run: RunRecord,
+    lineage: Lineage,
+    crowd: Crowd,
+    metric: str | None,
+    line: Sequence[Stretch],
 ) -> Iterator[wire.BriefChange]:
     """Yield the newest revisions, with the metric beside each that put something in force."""
     fates = Fates(lineage, run.generation, crowd.front)
     with closing(records.revisions.page(run.id, 0, DETAILS[0].changes, newest=True)) as found:
         newest = list(islice(found, DETAILS[0].changes))
-    line = stretches(lineage, run.generation)
     places = sorted(
         each.effective
         for each in newest
@@ -225,9 +226,9 @@ def _cut(whole: wire.Brief, detail: Detail) -> wire.Brief:
     left_out = max(len(whole["parameters"]) - detail.parameters, 0)
     return {
         **whole,
-        "about": _short(whole["about"], text),
+        "about": shortened(whole["about"], text),
         "parameters": [
-            {**each, "text": _short(each["text"], text)}
+            {**each, "text": shortened(each["text"], text)}
             for each in whole["parameters"][: detail.parameters]
         ],
         "more_parameters": whole["more_parameters"] + left_out,
@@ -235,12 +236,12 @@ def _cut(whole: wire.Brief, detail: Detail) -> wire.Brief:
             {
                 **each,
                 "changes": _if_short(each["changes"], text),
-                "author": each["author"] and _short(each["author"], text),
-                "message": _short(each["message"], text),
+                "author": each["author"] and shortened(each["author"], text),
+                "message": shortened(each["message"], text),
             }
             for each in whole["changes"][: detail.changes]
         ],
-        "attention": [_short(each, text) for each in whole["attention"][:3]],
+        "attention": [shortened(each, text) for each in whole["attention"][:3]],
         "allowance": _allowance(whole["allowance"], detail),
     }
 
@@ -251,15 +252,11 @@ def _allowance(found: wire.Allowance | None, detail: Detail) -> wire.Allowance |
     told = found["refusal"]
     return {
         **found,
-        "limit": _short(found["limit"], 4 * detail.text),
+        "limit": shortened(found["limit"], 4 * detail.text),
         "parameters": found["parameters"][: detail.parameters],
-        "refusal": told and _short(told, detail.text),
+        "refusal": told and shortened(told, detail.text),
     }
 
 
 def _if_short(document: dict[str, Any] | None, most: int) -> dict[str, Any] | None:
     return document if document and len(orjson.dumps(document)) <= most else None
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"

@@ -17,11 +17,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache, partial
-from importlib import import_module
+from functools import partial
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 
 from rheostat import wire
 from rheostat.errors import FieldError, Forbidden, Invalid, LimitReached, UnknownRun
@@ -395,20 +394,11 @@ class Refusal:
 def note_refused(records: Records, refusal: Refusal) -> None:
     """Write down what a token was refused, if the run is there."""
     with suppress(UnknownRun):
-        run = records.find(refusal.ref, lock=True)  # nobody waits for its row: see `locks`
+        run = records.find(refusal.ref, lock=True)  # so nobody else writes its row: see `locks`
         records.write()
-        row = {"run_id": run.id, "token": refusal.token, "count": refusal.count}
-        row |= {"at": now(), "why": refusal.why}
-        records.connection.execute(_counting(records.connection.dialect.name), [row])
-
-
-@cache
-def _counting(dialect: str) -> Any:
-    """Return the statement in a database's own dialect, which no other one is loaded for."""
-    table = tables.refused
-    insert = import_module(f"sqlalchemy.dialects.{dialect}").insert(table)
-    new = insert.excluded
-    return insert.on_conflict_do_update(
-        index_elements=[table.c.run_id, table.c.token],
-        set_={"count": table.c.count + new.count, "at": new.at, "why": new.why},
-    )
+        table, connection = tables.refused, records.connection
+        key, told = {"run_id": run.id, "token": refusal.token}, {"at": now(), "why": refusal.why}
+        mine = (table.c[name] == value for name, value in key.items())
+        more = update(table).where(*mine).values(count=table.c.count + refusal.count, **told)
+        if connection.execute(more).rowcount == 0:
+            connection.execute(insert(table).values(count=refusal.count, **key, **told))

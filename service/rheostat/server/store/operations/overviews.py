@@ -22,7 +22,7 @@ from rheostat.errors import Unavailable
 from rheostat.limits import MAX_STEP
 from rheostat.server.runs.fragments import as_json
 from rheostat.server.runs.lineage import Lineage
-from rheostat.server.runs.overview import restricted
+from rheostat.server.runs.overview import of_four_digits, restricted
 from rheostat.server.store import clock, tables
 from rheostat.server.store.caches import RunCurve
 from rheostat.server.store.operations.plan import draw, horizon
@@ -123,17 +123,12 @@ def _computed(records: Records, run: RunRecord, lineage: Lineage, settled: int) 
     stop = horizon(run, 0, settled, [restricted(last, [name])])
     parts = lineage.owners(run.generation, 0, stop)
     drawn = draw(records, run, parts, POINTS, [name], LOOKED_AT)
-    return RunCurve(name, drawn.steps, _rounded(drawn.values[name]))
+    return RunCurve(name, drawn.steps, np.array(of_four_digits(drawn.values[name])))
 
 
 def first_of(names: Sequence[str]) -> str:
     """Return the parameter that people look at first: the learning rate, where there is one."""
     return min(names, key=lambda name: (name.partition("/")[0] != "lr", names.index(name)))
-
-
-def _rounded(values: Any) -> Any:
-    """Return values with the four digits that a small picture shows."""
-    return np.array([float(f"{value:.4g}") for value in values.tolist()])
 
 
 def _newest(records: Records, ids: Collection[str]) -> dict[str, wire.NewestRevision]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -54,10 +54,7 @@ def surface(records: Records, ref: str) -> wire.Surface:
 
 @cache
 def _edits() -> dict[str, wire.SurfaceEdit]:
-    schemas = {
-        get_args(edit.model_fields["edit"].annotation)[0]: _referring(edit.model_json_schema())
-        for edit in edits.EDITS
-    }
+    schemas = {edit.called(): _referring(edit.model_json_schema()) for edit in edits.EDITS}
     return {
         name: {"usage": row.usage, "text": row.sentence, "schema": schemas[name]}
         for name, row in changes.EDITS.items()
